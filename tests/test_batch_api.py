@@ -33,9 +33,9 @@ from imgcli.app.options import (
     GenerateOptions,
     OutputFormat,
     OutputOptions,
-    PreviewOptions,
     ServerOptions,
 )
+from imgcli.app.preview_options import PreviewOptions
 from imgcli.core.catalog import load
 from imgcli.core.request import DraftRequest
 from imgcli.core.validate import validate

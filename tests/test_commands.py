@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+from PIL import Image
 
 from imgcli.cli.registry import COMMANDS, build_app
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_the_list_says_what_each_command_says_of_itself() -> None:
@@ -38,3 +42,20 @@ def test_help_loads_no_command() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert set() == loaded & {f"imgcli.cli.commands.{command.module}" for command in COMMANDS}
+
+
+def test_an_image_is_shown_without_the_history(tmp_path: Path) -> None:
+    """A file is shown at once: nothing is loaded that knows runs, or images of another format."""
+    Image.new("RGB", (32, 16), "teal").save(tmp_path / "cat.png")
+    code = (
+        "import sys, os\n"
+        "sys.argv = ['imgcli', 'view', 'cat.png']\n"
+        "os._exit = lambda code: (print(*sorted(sys.modules), file=sys.stderr), sys.exit(code))\n"
+        "from imgcli.cli.app import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    loaded, runs = set(done.stderr.split()), {"imgcli.core.history", "imgcli.core.pipeline", "sqlite3"}
+    assert {"PIL.PngImagePlugin"} == loaded & {*runs, "PIL.PngImagePlugin", "PIL.JpegImagePlugin"}

@@ -25,9 +25,9 @@ from imgcli.app.options import (
     GenerateOptions,
     OutputFormat,
     OutputOptions,
-    PreviewOptions,
     ServerOptions,
 )
+from imgcli.app.preview_options import PreviewOptions
 from imgcli.core.billing.budget import Budget, Cap
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.params import DEMO, InlineImages

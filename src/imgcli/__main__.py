@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import NoReturn
 
-_FEW_COLLECTIONS = 20_000
+_FEW_COLLECTIONS = 50_000
 """New objects between two looks for garbage: loading makes many, and hardly any garbage."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imgcli.api.auth import server_host
 from imgcli.core.billing.budget import Budget
 from imgcli.core.config import ServerSettings
-from imgcli.core.params import DEMO, KeepPartials, PreviewProtocol
+from imgcli.core.params import DEMO, KeepPartials
 from imgcli.dataclass import dataclass
 from imgcli.store.publish.atomic import OnExists
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from imgcli.app.preview_options import PreviewOptions
     from imgcli.core.history import Parent
     from imgcli.core.params import InlineImages
     from imgcli.core.request import DraftRequest
@@ -35,23 +36,6 @@ class Desktop(Enum):
 
     OPEN = "open"
     COPY = "copy"
-
-
-class PreviewMode(Enum):
-    """How a preview was chosen: EXPLICIT on the command line, by DEFAULT, or none at all (PLAIN lines)."""
-
-    EXPLICIT = "explicit"
-    DEFAULT = "default"
-    PLAIN = "plain"
-
-
-@dataclass(frozen=True)
-class PreviewOptions:
-    """How images are shown; `width` is in columns, None for as many as there are."""
-
-    protocol: PreviewProtocol = PreviewProtocol.AUTO
-    mode: PreviewMode = PreviewMode.DEFAULT
-    width: int | None = None
 
 
 @dataclass(frozen=True)

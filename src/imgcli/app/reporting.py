@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from imgcli.app import process
 from imgcli.app.context import abandon, within
-from imgcli.app.options import OutputFormat, PreviewMode
+from imgcli.app.options import OutputFormat
+from imgcli.app.preview_options import PreviewMode
 from imgcli.core.errors import Charged, ExitCode, Problem, most_severe
 from imgcli.core.events import Failed
 from imgcli.core.params import InlineImages, PreviewProtocol

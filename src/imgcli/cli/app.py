@@ -75,7 +75,8 @@ def _invoke(context: Context) -> int:
     """Run the arguments through Typer, which exits by itself when its reader has gone away."""
     try:
         args = sys.argv[1:] or ["-h"]
-        result = build_app(registry.named())(args, standalone_mode=False, obj=context, prog_name="imgcli")
+        app = build_app(registry.named(), registry.listed())
+        result = app(args, standalone_mode=False, obj=context, prog_name="imgcli")
     except SystemExit as exit_:
         if isinstance(exit_.__context__, BrokenPipeError):
             raise exit_.__context__ from None

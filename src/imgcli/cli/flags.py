@@ -14,15 +14,14 @@ from imgcli.app.options import (
     GenerateOptions,
     OutputFormat,
     OutputOptions,
-    PreviewMode,
-    PreviewOptions,
     ServerOptions,
 )
 from imgcli.cli.config.settings import applied_profile, expand_home
+from imgcli.cli.preview_flags import preview_options
 from imgcli.core.billing.budget import OFF, Budget, parse_cap
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.inherit import OptionSources
-from imgcli.core.params import PARAMETERS, KeepPartials, Parameter, PreviewProtocol
+from imgcli.core.params import PARAMETERS, KeepPartials, Parameter
 from imgcli.core.request import DraftRequest
 from imgcli.core.secrets import is_gateway
 from imgcli.store.publish.atomic import OnExists
@@ -41,14 +40,11 @@ if TYPE_CHECKING:
     """The values of a command's options, by the names of its parameters."""
 
 
-_WIDEST = 10_000
-"""Columns: more than any terminal has."""
 _SECONDS = 0.1, 86_400
 """What --timeout may be. Ten times as long, the most that an answer may take, is still a time for clocks."""
 _MOST_IMAGES = 100
 """What one command may ask for by mistake; a batch file has no such limit."""
 _MOST_AT_ONCE = 64
-_PREVIEW_VARIABLE = "IMGCLI_PREVIEW"
 
 
 def output_format(flags: Flags) -> OutputFormat:
@@ -160,25 +156,6 @@ def with_plan(
         notices=(*options.notices, *plan.notices, *inherited.notices),
         parents=plan.parents,
     )
-
-
-def preview_options(flags: Flags, env: Mapping[str, str]) -> PreviewOptions:
-    """Check how images are to be shown; the environment has the default. Raises `ImgcliError` (usage)."""
-    preview, width = flags["preview"], flags["width"]
-    check_between("width", width, 1, _WIDEST)
-    if flags["plain"]:
-        if preview not in {None, PreviewProtocol.OFF}:
-            what = f"--plain shows no image, and --preview {preview} asks for one."
-            raise usage_error(what, about=("plain", "preview"))
-        return PreviewOptions(PreviewProtocol.OFF, PreviewMode.PLAIN)
-    if preview:
-        return PreviewOptions(preview, PreviewMode.EXPLICIT, width)
-    default = env.get(_PREVIEW_VARIABLE, "").strip().lower() or PreviewProtocol.AUTO
-    try:
-        return PreviewOptions(PreviewProtocol(default), PreviewMode.DEFAULT, width)
-    except ValueError:
-        choices = ", ".join(PreviewProtocol)
-        raise usage_error(f"{_PREVIEW_VARIABLE} must be one of {choices}, not {default}.") from None
 
 
 def each_model(flags: Flags) -> list[dict[str, Any]]:

@@ -102,6 +102,11 @@ def named() -> frozenset[str]:
     return NAMES & {*sys.argv[1:], *" ".join(completed).split()}
 
 
+def listed() -> frozenset[str]:
+    """Return the commands that a list must have: a line that begins with a command lists none."""
+    return frozenset() if NAMES.difference(["help"]).intersection(sys.argv[1:2]) else NAMES
+
+
 def _unloaded() -> None:
     raise AssertionError  # pragma: no cover - a command that runs is in the command line, and so is loaded
 
@@ -123,8 +128,8 @@ Examples:
 _EPILOG = "Learn more: imgcli help COMMAND"
 
 
-def build_app(loaded: Iterable[str] = NAMES) -> typer.Typer:
-    """Build the command line; commands that are not in `loaded` are only listed."""
+def build_app(loaded: Iterable[str] = NAMES, announced: Iterable[str] = NAMES) -> typer.Typer:
+    """Build the command line; commands that are `announced` and not in `loaded` are only listed."""
     app = typer.Typer(
         name="imgcli",
         cls=OrderedGroup,
@@ -135,11 +140,11 @@ def build_app(loaded: Iterable[str] = NAMES) -> typer.Typer:
         context_settings={"max_content_width": 100},
     )
     app.callback()(_version_option)
-    names = set(loaded)
+    names, others = set(loaded), set(announced)
     for command in COMMANDS:
         if command.name in names:
             command.register(app)
-        else:
+        elif command.name in others:
             command.announce(app)
     return app
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from imgcli.app.generate import prepare_one
 from imgcli.app.inputs import InputImages
 from imgcli.app.lookup import open_history
-from imgcli.app.options import DisplayOptions, OutputFormat, PreviewMode, PreviewOptions
+from imgcli.app.options import DisplayOptions, OutputFormat
 from imgcli.app.plan import RequestPlan, again_of, edit_of
+from imgcli.app.preview_options import PreviewMode, PreviewOptions
 from imgcli.app.serve.web_gallery import find_image
 from imgcli.app.source_image import source_of
 from imgcli.core.errors import ImgcliError, usage_error

@@ -48,8 +48,9 @@ def view(  # noqa: PLR0913 - a command's signature declares its options
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     context: Context = ctx.obj
     # Imported here, so that help and completions do without them.
-    from imgcli.app.view import Motion, Viewer, view_options
-    from imgcli.cli.flags import preview_options
+    from imgcli.app.view.view_options import Motion, view_options
+    from imgcli.app.view.viewer import Viewer
+    from imgcli.cli.preview_flags import preview_options
 
     how = preview_options({"preview": preview, "width": width, "plain": plain}, context.env)
     motion = Motion.NONE if still else Motion.LOOP if loop else Motion.ONCE

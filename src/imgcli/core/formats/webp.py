@@ -8,9 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+FRAME = b"ANMF"
 _HEADER = 12  # bytes: RIFF, the size of the rest, WEBP
 _MOST_CHUNKS = 200_000  # as for PNG: hostile files must not keep us busy
-_IMAGES = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
+_IMAGES = frozenset({b"VP8 ", b"VP8L", FRAME})
 
 
 class RiffChunk(NamedTuple):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import warnings
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from imgcli.core.formats import gif, webp
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.output.images.decode import opened
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
 
-_ANIMATED = frozenset({ImageFormat.GIF, ImageFormat.WEBP})
 _SHORTEST, _USUAL = 0.011, 0.1  # seconds; browsers show a frame of 10 ms or less for 100
 _LONGEST = 60.0
 _MOST_BYTES = 64_000_000  # that a terminal is to keep of an animation, four for each pixel of each frame
@@ -39,7 +40,7 @@ class Animation:
     @classmethod
     def of(cls, encoded: EncodedImage, enough: tuple[int, int]) -> Self | None:
         """Return the animation, None for what has fewer than two frames that can be shown."""
-        if encoded.format not in _ANIMATED:
+        if not _has_frames(encoded):
             return None
         frames = _frames(encoded.data, enough)
         first = next(frames, None)
@@ -60,6 +61,18 @@ class Animation:
         sides = zip(image.size, self._enough, strict=True)
         width, height = (min(side, most) for side, most in sides)
         return bool(count * width * height * 4 <= _MOST_BYTES)
+
+
+def _has_frames(encoded: EncodedImage) -> bool:
+    """Return whether a file has more than one frame; decoding a large one to find out takes long."""
+    match encoded.format:
+        case ImageFormat.GIF:
+            kinds, frame = (block.kind for block in gif.blocks(encoded.data)), gif.IMAGE
+        case ImageFormat.WEBP:
+            kinds, frame = (chunk.kind for chunk in webp.chunks(encoded.data)), webp.FRAME
+        case _:
+            return False
+    return sum(1 for _ in islice((kind for kind in kinds if kind == frame), 2)) > 1
 
 
 def _frames(data: bytes, enough: tuple[int, int]) -> Iterator[AnimationFrame]:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 from imgcli.core.errors import system_error
 from imgcli.core.image import ImageFormat, header_size, sniff
 from imgcli.core.messages import image_facts
+from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
+    from PIL.ImageFile import ImageFile
 
     from imgcli.core.image import EncodedImage
 
@@ -33,6 +35,12 @@ def facts(encoded: EncodedImage) -> list[str]:
     return image_facts(pixels(encoded), len(encoded.data))
 
 
+def described(name: str, image: EncodedImage, separator: str) -> str:
+    """Describe an image: `cat.png · png · 1024x1024 · 1.7 MB`."""
+    kind = [image.format.value] if image.format else []
+    return separator.join([shorten(name, _NAME_LENGTH), *kind, *facts(image)])
+
+
 def _size_by_pillow(data: bytes) -> tuple[int, int] | None:
     with suppress(Exception):  # Pillow raises whatever it likes on hostile files
         from PIL import Image
@@ -44,6 +52,7 @@ def _size_by_pillow(data: bytes) -> tuple[int, int] | None:
 
 RGB = tuple[int, int, int]
 
+_NAME_LENGTH = 1500
 _MEGAPIXELS = 32  # four times the largest image that is sold
 _HEAVY_MEGAPIXELS = 17  # of what takes more than 4 bytes a pixel while it is decoded; a WebP takes 16
 _LIGHT_FORMATS = ("PNG", "JPEG")
@@ -54,6 +63,7 @@ _SPACIOUS = 8_300_000  # pixels; a larger image is made smaller before anything 
 # Formats that Pillow decodes itself; the second row costs the import of all its plugins.
 _COMMON = ("PNG", "JPEG", "GIF", "BMP", "PPM")
 _RARER = ("WEBP", "AVIF", "TIFF")
+_PIECE = 1 << 20  # bytes that a decoder is given at a time
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"P6", b"II*\0", b"MM\0*")
 _LIGHT, _SHADE = 0xCC, 0x99  # the checkerboard's greys
 _FAINTEST, _HALF = 4, 128  # of 255: less of an image than this is not worth a cell
@@ -88,7 +98,7 @@ def decode(data: bytes, enough: tuple[int, int] | None = None) -> PILImage:
             ) from error
 
 
-def opened(data: bytes) -> PILImage:
+def opened(data: bytes) -> ImageFile:
     """Return an image of a size that can be decoded, nothing of it decoded yet; raises Undecodable."""
     image = _opened(data)
     _check_size(image)
@@ -161,16 +171,17 @@ def fit(
 
 
 def _decoded(data: bytes, enough: tuple[int, int] | None) -> PILImage:
-    from PIL import ImageOps
-
-    image = _opened(_rasterized(data, enough) if sniff(data) is ImageFormat.SVG else data)
-    _check_size(image)
+    file = opened(_rasterized(data, enough) if sniff(data) is ImageFormat.SVG else data)
     if enough:
-        image.draft(None, enough)
-    image.load()
-    image = _reduced(image, enough)
+        file.draft(None, _least(file.size, enough))
+    file.decodermaxblock = _PIECE
+    file.load()
+    image = _reduced(file, enough)
     with contextlib.suppress(Exception):  # an image whose metadata is broken is still an image
-        ImageOps.exif_transpose(image, in_place=True)
+        if image.getexif():
+            from PIL import ImageOps
+
+            ImageOps.exif_transpose(image, in_place=True)
     return _eight_bits(image)
 
 
@@ -202,20 +213,56 @@ def _rasterized(data: bytes, enough: tuple[int, int] | None) -> bytes:
     return drawn
 
 
-def _opened(data: bytes) -> PILImage:
+def _least(size: tuple[int, int], enough: tuple[int, int]) -> tuple[int, int]:
+    """Return the size at which an image still fills this box, and would if it lay on its side."""
+    width, height = size
+    shrink = min(max(width / enough[0], height / enough[1]), max(height / enough[0], width / enough[1]))
+    return math.ceil(width / shrink), math.ceil(height / shrink)
+
+
+def _opened(data: bytes) -> ImageFile:
     """Return the image, its header read and nothing decoded."""
     from PIL import Image, UnidentifiedImageError
 
     try:
+        if image := _of_usual_format(data):
+            return image
         with contextlib.suppress(UnidentifiedImageError):
             return Image.open(io.BytesIO(data), formats=_COMMON)
         Image.init()
         return Image.open(io.BytesIO(data), formats=[name for name in _RARER if name in Image.OPEN])
-    except UnidentifiedImageError as error:
+    except (UnidentifiedImageError, SyntaxError, IndexError, TypeError, struct.error) as error:
         known = data.startswith(_SIGNATURES)
         raise Undecodable("damaged or cut short" if known else "in an unknown format") from error
     except Image.DecompressionBombError as error:
         raise Undecodable(f"larger than {_MEGAPIXELS} megapixels") from error
+
+
+def _of_usual_format(data: bytes) -> ImageFile | None:
+    """Open what its first bytes tell apart; to look into the others, Pillow would import more plugins.
+
+    Raises what Pillow takes for "another format", as `Image.open` sees it.
+    """
+    stream = io.BytesIO(data)
+    match sniff(data):
+        case ImageFormat.PNG:
+            from PIL.PngImagePlugin import PngImageFile
+
+            return PngImageFile(stream)
+        case ImageFormat.JPEG:
+            from PIL.JpegImagePlugin import JpegImageFile
+
+            return JpegImageFile(stream)
+        case ImageFormat.WEBP:
+            from PIL.WebPImagePlugin import WebPImageFile
+
+            return WebPImageFile(stream)
+        case ImageFormat.GIF:
+            from PIL.GifImagePlugin import GifImageFile
+
+            return GifImageFile(stream)
+        case _:
+            return None
 
 
 def _eight_bits(image: PILImage) -> PILImage:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import chain, product
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgcli.core.params import PreviewProtocol
 
@@ -24,8 +23,7 @@ GLYPH_SETS = (
 """The protocols that show an image as text, in the order of how much a terminal must know to draw them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(NamedTuple):
     """A cell cut into `columns` by `rows` equal parts, numbered row by row from the top left."""
 
     columns: int
@@ -46,8 +44,7 @@ class Grid:
         return self.columns % other.columns == self.rows % other.rows == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Glyph:
+class Glyph(NamedTuple):
     """A character that fills some parts of a grid: bit i of `mask` is part i."""
 
     char: str
@@ -64,8 +61,7 @@ class Glyph:
         return Glyph(self.char, grid, mask)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """A character that fills parts of a grid by halves: how much of each.
 
     `spread` is how far its pixels are from their mean, in squares of the whole, as a sum over the parts.

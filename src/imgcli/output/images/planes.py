@@ -45,7 +45,8 @@ def total(images: Iterable[PILImage]) -> PILImage:
 
 def stacked(images: Sequence[PILImage]) -> PILImage:
     """Stack images of one width, one under another."""
-    found = Image.new(images[0].mode, (images[0].width, sum(image.height for image in images)))
+    size = images[0].width, sum(image.height for image in images)
+    found = Image.new(images[0].mode, size, None)  # not filled: all of it is pasted over
     top = 0
     for image in images:
         found.paste(image, (0, top))
@@ -60,7 +61,22 @@ def row_at(rows: PILImage, index: int) -> PILImage:
 
 def repeated(row: PILImage, count: int) -> PILImage:
     """Return so many copies of a row, one under another."""
-    return row.resize((row.width, count), Image.Resampling.NEAREST)
+    return stacked([row] * count)  # `resize` looks every pixel up
+
+
+def beside(images: Sequence[PILImage]) -> PILImage:
+    """Put images of one size beside each other."""
+    width, height = images[0].size
+    found = Image.new(images[0].mode, (len(images) * width, height), None)
+    for number, image in enumerate(images):
+        found.paste(image, (number * width, 0))
+    return found
+
+
+def cut(rows: PILImage, count: int) -> list[PILImage]:
+    """Cut an image into so many of equal width."""
+    width = rows.width // count
+    return [rows.crop((left, 0, left + width, rows.height)) for left in range(0, rows.width, width)]
 
 
 def constant_rows(mode: str, width: int, values: Sequence[float]) -> PILImage:

@@ -17,8 +17,8 @@ from imgcli.core.messages import (
     still_waiting_line,
     waiting_line,
 )
-from imgcli.core.text import clean, duration, shorten
-from imgcli.output.images.decode import facts
+from imgcli.core.text import clean, duration
+from imgcli.output.images.decode import described, facts
 from imgcli.output.sinks.queued import Ticker
 from imgcli.output.sinks.summary import RunSummary
 from imgcli.output.terminal.hyperlinks import NO_LINKS
@@ -32,13 +32,9 @@ if TYPE_CHECKING:
     from imgcli.core.billing.bill import Bill
     from imgcli.core.billing.rates import Price
     from imgcli.core.events import Event
-    from imgcli.core.image import EncodedImage
     from imgcli.core.request import ImageRequest
     from imgcli.output.sinks.summary import Clock
     from imgcli.output.terminal.hyperlinks import Hyperlinks
-
-
-_NAME_LENGTH = 1500
 
 
 class PendingWords(NamedTuple):
@@ -51,12 +47,6 @@ class PendingWords(NamedTuple):
 GENERATING = PendingWords("connecting", "not saved")
 STREAMING = PendingWords("connecting", "written to standard output")
 VIEWING = PendingWords("reading", "")
-
-
-def described(name: str, image: EncodedImage, separator: str) -> str:
-    """Describe an image: `cat.png · png · 1024x1024 · 1.7 MB`."""
-    kind = [image.format.value] if image.format else []
-    return separator.join([shorten(name, _NAME_LENGTH), *kind, *facts(image)])
 
 
 class DescriptionSink:

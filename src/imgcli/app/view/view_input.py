@@ -16,10 +16,11 @@ from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.dataclass import dataclass
 from imgcli.regex import regex
-from imgcli.store.runlog.writer import MAGIC, RunLogHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from imgcli.store.runlog.writer import RunLogHeader
 
 
 STDIN = "-"
@@ -83,9 +84,16 @@ def _view_input(name: str, file: BinaryIO) -> ViewInput:
     chunks = _chunks(name, file)
     head = _head(chunks)
     kind = _kind(name, head)
-    header = RunLogHeader.parse(head.split(b"\n", 1)[0]) if head.startswith(MAGIC) else None
+    header = _header(head) if kind is ViewInputKind.ANSWER else None
     is_live = not stat.S_ISREG(_mode(file))
     return ViewInput(name, kind, chain([head], chunks), header, is_live)
+
+
+def _header(head: bytes) -> RunLogHeader | None:
+    """Return a run log's header, None for another stream."""
+    from imgcli.store.runlog.writer import MAGIC, RunLogHeader  # here, so that an image does without it
+
+    return RunLogHeader.parse(head.split(b"\n", 1)[0]) if head.startswith(MAGIC) else None
 
 
 def _chunks(name: str, file: BinaryIO) -> Iterator[bytes]:
@@ -113,9 +121,13 @@ def _head(chunks: Iterator[bytes]) -> bytes:
 
 def _is_enough(head: bytes) -> bool:
     """Return whether these first bytes tell what it is; of a run log they are the whole header."""
+    if sniff(head):
+        return True
+    from imgcli.store.runlog.writer import MAGIC  # here, so that an image does without it
+
     if head.startswith(MAGIC):
         return b"\n" in head or len(head) > _LONGEST_HEADER
-    known = sniff(head) or _LINES.match(head) or _OTHER_IMAGE.match(head)
+    known = _LINES.match(head) or _OTHER_IMAGE.match(head)
     return bool(known) or len(head) >= _ENOUGH or b"\n" in head.lstrip(_SPACE)
 
 

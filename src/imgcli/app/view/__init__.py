@@ -1,0 +1,1 @@
+"""What `view` does: images are shown, recorded runs and live streams replayed."""
