@@ -117,10 +117,13 @@ def encode(
         nearest = min(used, key=lambda number: dist(colors[number], background))
         if dist(colors[nearest], background) < _TINT:
             colors[nearest] = background
-    palette = _palette(behind + [colors[number] for number in used])
-    bands = b"-".join(_bands(_renumbered(indexed.tobytes(), used, len(behind)), indexed.width))
+    percent = [_percent(color) for color in behind + [colors[number] for number in used]]
+    registers_of = {color: number for number, color in enumerate(dict.fromkeys(percent))}
+    numbers = [registers_of[color] for color in percent[len(behind) :]]
+    bands = b"-".join(_bands(_renumbered(indexed.tobytes(), used, numbers), indexed.width))
     body = _shortened(_FULL, _shortened(_BLANKS, bands)).decode()
     # P2=1: pixels that are not drawn keep their colour; 1;1: pixels are square, whatever P1 says.
+    palette = "".join("#{};2;{};{};{}".format(number, *color) for color, number in registers_of.items())
     return f'\x1bP0;1q"1;1;{image.width};{image.height}{palette}{body}\x1b\\'
 
 
@@ -204,19 +207,19 @@ def _sample(image: Image, colors: int) -> Image:
     return Pillow.frombytes("RGB", (width, rows), (few + octree + few)[: 3 * width * rows])
 
 
-def _renumbered(data: bytes, used: list[int], first: int) -> bytes:
-    """Number the colours that occur from `first` on, without gaps.
+def _renumbered(data: bytes, used: list[int], numbers: list[int]) -> bytes:
+    """Return the pixels with the numbers of their registers, which have no gaps.
 
     tmux sends all registers up to the highest on to its terminal. One that was never set is then a colour
     command that no terminal reads, and xterm shows none of the image.
     """
-    return data.translate(bytes.maketrans(bytes(used), bytes(range(first, first + len(used)))))
+    return data.translate(bytes.maketrans(bytes(used), bytes(numbers)))
 
 
-def _palette(colors: list[RGB]) -> str:
-    """Format colours, in per cent, as the VT340 expects them."""
-    percent = [[round(level / 2.55) for level in color] for color in colors]
-    return "".join("#{};2;{};{};{}".format(number, *color) for number, color in enumerate(percent))
+def _percent(color: RGB) -> RGB:
+    """Return a colour as the VT340 expects it, in per cent: of 256 greys, 101 are left."""
+    red, green, blue = (round(level / 2.55) for level in color)
+    return red, green, blue
 
 
 def _bands(data: bytes, width: int) -> Iterator[bytes]:
