@@ -7,6 +7,7 @@ from math import dist, inf
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from imgcli.output.images.color_runs import lengthened
 from imgcli.output.images.decode import decode, fit, flatten
 from imgcli.output.images.protocol import Box, overlay_frame
 from imgcli.regex import regex
@@ -34,6 +35,7 @@ _COLORS, _MORE = 56, 180  # of an image with nothing smooth in it, and how many 
 _MENDED = 20  # of these colours are for places that look wrong in the others
 _PLACE, _WRONG = 8, 6  # pixels of such a place, and by how much of a level it is wrong
 _STEP = 1  # levels between neighbours, at most, where an image is smooth
+_ROUGH = 12  # steps by which a colour may be farther from the image to save bytes, where it is not smooth
 _HARDLY = 0.02  # of an image, which need not be mixed
 _SHARE = 0.5  # of an error that goes to the neighbours: more is noise, and bytes; none is bands in a sky
 _OPAQUE_FROM = 128
@@ -110,7 +112,10 @@ def encode(
     if image.mode == "RGBA":
         clear = image.getchannel("A").point(lambda alpha: 0 if alpha >= _OPAQUE_FROM else 255)
         indexed.paste(_CLEAR, mask=clear)
-    used = sorted(set(indexed.tobytes()) - {_CLEAR})
+    counts = indexed.histogram()[
+        :_CLEAR
+    ]  # the most frequent first: a register of one digit costs fewer bytes
+    used = sorted((number for number in range(_CLEAR) if counts[number]), key=lambda number: -counts[number])
     levels = indexed.getpalette() or []
     colors = list(zip(levels[0::3], levels[1::3], levels[2::3], strict=True))
     if background and is_see_through:
@@ -139,12 +144,12 @@ def _indexed(image: Image, most: int) -> Image:
     smooth = _smooth(image)
     share = smooth.histogram()[_ALL] / (image.width * image.height)
     count = min(most, _COLORS + int(_MORE * share))
-    nearest, palette = _nearest(image, count)
-    if share < _HARDLY:
-        return nearest
-    rough = nearest.convert("RGB")
-    mixed = Pillow.composite(Pillow.blend(rough, image, _SHARE), rough, smooth)
-    return mixed.quantize(palette=palette, dither=Pillow.Dither.FLOYDSTEINBERG)
+    indexed, palette = _nearest(image, count)
+    if share >= _HARDLY:
+        rough = indexed.convert("RGB")
+        mixed = Pillow.composite(Pillow.blend(rough, image, _SHARE), rough, smooth)
+        indexed = mixed.quantize(palette=palette, dither=Pillow.Dither.FLOYDSTEINBERG)
+    return lengthened(indexed, image, smooth.point([_ROUGH] * _ALL + [0]))
 
 
 def _smooth(image: Image) -> Image:
