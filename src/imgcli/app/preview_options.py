@@ -1,4 +1,4 @@
-"""How images are to be shown, as far as somebody asked."""
+"""How images are to be shown: the options that a user chose, as values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From flags about what is seen to a value that `app` takes: all that `view` needs of its flags."""
+"""Converts the flags for the display to the values that `app` takes: all that `view` needs of its flags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that are viewed, kept in a folder."""
+"""Images of `view` that are kept in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Viewing runs: recorded ones and live streams, shown as `gen` would show them."""
+"""Viewing recorded runs and live streams, as `gen` shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to view and how, as values; the flags that contradict each other are refused."""
+"""Options of `view`, as values; flags that contradict each other are refused."""
 
 from __future__ import annotations
 

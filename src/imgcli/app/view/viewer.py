@@ -1,4 +1,4 @@
-"""Viewing: images, recorded runs and live streams, shown as `gen` would show them."""
+"""Viewing images, recorded runs and live streams, as `gen` shows them."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, reduce
 from itertools import chain, product
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from PIL import Image, ImageChops
 from imgcli.core.params import PreviewProtocol
 from imgcli.output.images.block_image import BlockImage
 from imgcli.output.images.cells import mosaic, part, sample
+from imgcli.output.images.diffusion import Diffusion, mixed
 from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Glyph, Grid, dots, splits
 from imgcli.output.terminal.capabilities import ColorDepth
 
@@ -23,9 +25,13 @@ if TYPE_CHECKING:
 
 
 _RAMP = " .:-=+*#%@"  # by how much of a cell a letter lights
+_SHARE = 0.75  # of an error in brightness that goes to the neighbours: the rest would be noise close up
 _FIXED = 16  # the first of the 256 colours that no theme redefines
-# Of a colour's error that goes to its neighbours: the rest would be noise close up and help little from afar.
-_SHARE = 0.75
+# The fewer the colours the farther they are apart, and the less is true without what the neighbours pay.
+_DIFFUSIONS = {
+    ColorDepth.ANSI_256: Diffusion(far=0.1, share=0.75, most=64),
+    ColorDepth.ANSI_16: Diffusion(far=0.25, share=1, most=192),
+}
 _LUMINANCE = (0.2126, 0.7152, 0.0722, 0.0)  # of linear red, green and blue
 _WHOLE = Grid(1, 1)
 _FINEST = {
@@ -46,15 +52,8 @@ def dithered(
     depth: ColorDepth,
     sixteen: Sequence[RGB] = (),
 ) -> BlockImage:
-    """Draw an RGB image into (columns, rows) cells in 256 or `sixteen` colours, mixed where none fits.
-
-    A cell's two colours are diffused as if they were its upper and its lower half, and most are nearly that.
-    """
-    exact = mosaic(image, cells, [glyph for glyph in splits(symbols) if _is_balanced(glyph)])
-    if exact.foreground is None or exact.background is None:
-        return exact
-    pair = _mixed(_interleaved(exact.foreground, exact.background), depth, sixteen)
-    return BlockImage(cells[0], exact.text.replace(" ", "▀"), part(pair, HALVES, 0), part(pair, HALVES, 1))
+    """Draw an RGB image into (columns, rows) cells in 256 or `sixteen` colours, mixed where none fits."""
+    return _in_few(mosaic(image, cells, splits(symbols)), splits(symbols), depth, sixteen)
 
 
 def monochrome(
@@ -90,10 +89,9 @@ def letters(
             cells[0], _ramp((small if dark else ImageChops.invert(small)).convert("L")), None, None
         )
     exact = mosaic(image, cells, splits(PreviewProtocol.ASCII))
-    if depth is ColorDepth.TRUECOLOR or exact.foreground is None or exact.background is None:
+    if depth is ColorDepth.TRUECOLOR:
         return exact
-    ink, paper = (_mixed(colours, depth, sixteen) for colours in (exact.foreground, exact.background))
-    return BlockImage(cells[0], exact.text, ink, paper)
+    return _in_few(exact, splits(PreviewProtocol.ASCII), depth, sixteen)
 
 
 @cache
@@ -122,12 +120,19 @@ def _ramp(brightness: PILImage) -> str:
     return _spelled(_diffused(brightness.convert("RGB"), greys), _RAMP)
 
 
-def _mixed(image: PILImage, depth: ColorDepth, sixteen: Sequence[RGB]) -> PILImage:
-    """Return the numbers of the terminal's colours that give this RGB image when seen from afar; mode L."""
-    if depth is ColorDepth.ANSI_16 and sixteen:
-        return _diffused(image, sixteen)
+def _in_few(
+    exact: BlockImage, choices: Sequence[Glyph | Shape], depth: ColorDepth, sixteen: Sequence[RGB]
+) -> BlockImage:
+    """Return an image in true colours in those of a terminal that has few."""
+    if exact.foreground is None or exact.background is None:
+        return exact
     first = _FIXED if depth is ColorDepth.ANSI_256 else 0
-    return _diffused(image, palette(depth)[first:]).point([min(n + first, 255) for n in range(256)])
+    own = sixteen if depth is ColorDepth.ANSI_16 and sixteen else palette(depth)[first:]
+    share = {choice.char: choice.share / choice.grid.parts for choice in choices} | {" ": 0}
+    shares = [share[char] for char in exact.text]
+    pair = mixed(exact.foreground, exact.background, shares, own, _DIFFUSIONS[depth])
+    ink, paper = (numbers.point([min(number + first, 255) for number in range(256)]) for numbers in pair)
+    return replace(exact, foreground=ink, background=paper)
 
 
 def _diffused(image: PILImage, colours: Sequence[RGB]) -> PILImage:
@@ -139,18 +144,5 @@ def _diffused(image: PILImage, colours: Sequence[RGB]) -> PILImage:
     return Image.frombytes("L", found.size, found.tobytes())
 
 
-def _interleaved(upper: PILImage, lower: PILImage) -> PILImage:
-    """Return two RGB images as one of twice the height, row by row in turn."""
-    stride = 3 * upper.width
-    pair = [image.tobytes() for image in (upper, lower)]
-    rows = [data[y : y + stride] for y in range(0, len(pair[0]), stride) for data in pair]
-    return Image.frombytes("RGB", (upper.width, 2 * upper.height), b"".join(rows))
-
-
 def _spelled(numbers: PILImage, alphabet: str) -> str:
     return numbers.tobytes().decode("latin-1").translate(dict(enumerate(alphabet)))
-
-
-def _is_balanced(glyph: Glyph | Shape) -> bool:
-    """Return whether neither part is so small that its error, spread as that of half a cell, would show."""
-    return isinstance(glyph, Glyph) and 1 / 4 <= glyph.mask.bit_count() / glyph.grid.parts <= 3 / 4

@@ -51,6 +51,11 @@ class Glyph(NamedTuple):
     grid: Grid
     mask: int
 
+    @property
+    def share(self) -> int:
+        """How many parts it fills."""
+        return self.mask.bit_count()
+
     def on(self, grid: Grid) -> Glyph:
         """Return the same glyph on a grid that divides its own."""
         wide, high = grid.columns // self.grid.columns, grid.rows // self.grid.rows

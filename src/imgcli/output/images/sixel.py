@@ -7,6 +7,7 @@ from math import dist, inf
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from imgcli.output.images.color_runs import lengthened
 from imgcli.output.images.decode import decode, fit, flatten
 from imgcli.output.images.protocol import Box, overlay_frame
 from imgcli.regex import regex
@@ -34,6 +35,7 @@ _COLORS, _MORE = 56, 180  # of an image with nothing smooth in it, and how many 
 _MENDED = 20  # of these colours are for places that look wrong in the others
 _PLACE, _WRONG = 8, 6  # pixels of such a place, and by how much of a level it is wrong
 _STEP = 1  # levels between neighbours, at most, where an image is smooth
+_ROUGH = 12  # steps by which a colour may be farther from the image to save bytes, where it is not smooth
 _HARDLY = 0.02  # of an image, which need not be mixed
 _SHARE = 0.5  # of an error that goes to the neighbours: more is noise, and bytes; none is bands in a sky
 _OPAQUE_FROM = 128
@@ -126,17 +128,23 @@ def encode(
     if image.mode == "RGBA":
         clear = image.getchannel("A").point(lambda alpha: 0 if alpha >= _OPAQUE_FROM else 255)
         indexed.paste(_CLEAR, mask=clear)
-    used = sorted(set(indexed.tobytes()) - {_CLEAR})
+    counts = indexed.histogram()[
+        :_CLEAR
+    ]  # the most frequent first: a register of one digit costs fewer bytes
+    used = sorted((number for number in range(_CLEAR) if counts[number]), key=lambda number: -counts[number])
     levels = indexed.getpalette() or []
     colors = list(zip(levels[0::3], levels[1::3], levels[2::3], strict=True))
     if background and is_see_through:
         nearest = min(used, key=lambda number: dist(colors[number], background))
         if dist(colors[nearest], background) < _TINT:
             colors[nearest] = background
-    palette = _palette(behind + [colors[number] for number in used])
-    bands = b"-".join(_bands(_renumbered(indexed.tobytes(), used, len(behind)), indexed.width))
+    percent = [_percent(color) for color in behind + [colors[number] for number in used]]
+    registers_of = {color: number for number, color in enumerate(dict.fromkeys(percent))}
+    numbers = [registers_of[color] for color in percent[len(behind) :]]
+    bands = b"-".join(_bands(_renumbered(indexed.tobytes(), used, numbers), indexed.width))
     body = _shortened(_FULL, _shortened(_BLANKS, bands)).decode()
     # P2=1: pixels that are not drawn keep their colour; 1;1: pixels are square, whatever P1 says.
+    palette = "".join("#{};2;{};{};{}".format(number, *color) for color, number in registers_of.items())
     return f'\x1bP0;1q"1;1;{image.width};{image.height}{palette}{body}\x1b\\'
 
 
@@ -152,12 +160,12 @@ def _indexed(image: Image, most: int) -> Image:
     smooth = _smooth(image)
     share = smooth.histogram()[_ALL] / (image.width * image.height)
     count = min(most, _COLORS + int(_MORE * share))
-    nearest, palette = _nearest(image, count)
-    if share < _HARDLY:
-        return nearest
-    rough = nearest.convert("RGB")
-    mixed = Pillow.composite(Pillow.blend(rough, image, _SHARE), rough, smooth)
-    return mixed.quantize(palette=palette, dither=Pillow.Dither.FLOYDSTEINBERG)
+    indexed, palette = _nearest(image, count)
+    if share >= _HARDLY:
+        rough = indexed.convert("RGB")
+        mixed = Pillow.composite(Pillow.blend(rough, image, _SHARE), rough, smooth)
+        indexed = mixed.quantize(palette=palette, dither=Pillow.Dither.FLOYDSTEINBERG)
+    return lengthened(indexed, image, smooth.point([_ROUGH] * _ALL + [0]))
 
 
 def _smooth(image: Image) -> Image:
@@ -220,19 +228,19 @@ def _sample(image: Image, colors: int) -> Image:
     return Pillow.frombytes("RGB", (width, rows), (few + octree + few)[: 3 * width * rows])
 
 
-def _renumbered(data: bytes, used: list[int], first: int) -> bytes:
-    """Number the colours that occur from `first` on, without gaps.
+def _renumbered(data: bytes, used: list[int], numbers: list[int]) -> bytes:
+    """Return the pixels with the numbers of their registers, which have no gaps.
 
     tmux sends all registers up to the highest on to its terminal. One that was never set is then a colour
     command that no terminal reads, and xterm shows none of the image.
     """
-    return data.translate(bytes.maketrans(bytes(used), bytes(range(first, first + len(used)))))
+    return data.translate(bytes.maketrans(bytes(used), bytes(numbers)))
 
 
-def _palette(colors: list[RGB]) -> str:
-    """Format colours, in per cent, as the VT340 expects them."""
-    percent = [[round(level / 2.55) for level in color] for color in colors]
-    return "".join("#{};2;{};{};{}".format(number, *color) for number, color in enumerate(percent))
+def _percent(color: RGB) -> RGB:
+    """Return a colour as the VT340 expects it, in per cent: of 256 greys, 101 are left."""
+    red, green, blue = (round(level / 2.55) for level in color)
+    return red, green, blue
 
 
 def _bands(data: bytes, width: int) -> Iterator[bytes]:

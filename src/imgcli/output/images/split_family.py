@@ -1,4 +1,4 @@
-"""The ways to cut a cell in two, by the grid on which they are drawn, and the sums of each one's parts."""
+"""Ways to split a cell in two, by the grid on which they are drawn, and the sums of their parts."""
 
 from __future__ import annotations
 
