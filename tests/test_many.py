@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from beside import running, wait_for
+from beside import PATIENCE, running, wait_for
 from earlier import runs
 from streams import completed, created, image_item, item_done, partial, png, stream
 from tables import each
@@ -120,12 +120,20 @@ def test_json_lines_of_several_jobs(gen: Gen, server: Server) -> None:
     assert ["completed", "completed", "error"] == sorted(str(status) for _, status in ends)
 
 
-def test_one_at_a_time(gen: Gen, server: Server) -> None:
-    """With --concurrency 1 the next request waits for the last one's image."""
-    done = gen(server(*FOUR), "a cat", "-n", "3", "--concurrency", "1")
-    said = [line.split()[1] for line in done.stderr.splitlines() if line.startswith("[")]
-    steps = [word for word in said if word in {"asking", "saved"}]
-    assert (0, ["asking", "saved"] * 3) == (done.exit_code, steps)
+def test_one_at_a_time(server: Server, world: dict[str, str], folder: Path) -> None:
+    """With --concurrency 1 a request waits for the end of the last answer, not only for its image."""
+    item = image_item(png(10))
+    body = stream(created()) + stream(item_done(item))
+    wire = server(*[Reply(body + stream(completed(item)), holds=(len(body),)) for _ in range(2)])
+    args = ("-n", "2", "--concurrency", "1")
+    with running(wire, world, folder, *args) as process:
+        wait_for((folder / "a-cat.png").exists)
+        assert 1 == wire.posts
+        wire.go_on()
+        wait_for((folder / "a-cat-2.png").exists)
+        assert 2 == wire.posts
+        wire.go_on()
+        assert 0 == process.wait(PATIENCE)
 
 
 def test_one_limit_for_all(gen: Gen, server: Server) -> None:

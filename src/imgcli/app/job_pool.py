@@ -67,8 +67,9 @@ _MOST_WORKERS = 4
 """Threads that publish images: more would only wait for the same processors and disk."""
 _TURN = 0.0005
 """Seconds after which a thread that computes lets one go on that reads an answer; a tenth of Python's own."""
-_KEPT = ((-3, 32 << 20), (-1, 16 << 20))
-"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h, with bytes."""
+_MALLOC = ((-3, 32 << 20), (-1, 16 << 20), (-8, 2))
+"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h, with bytes; and M_ARENA_MAX: with an arena for
+each thread, each would keep images of its own."""
 
 Source: TypeAlias = "Callable[[], Task | float | None]"
 """Returns the next task, or the seconds after which to ask again, or None for when a job has ended."""
@@ -273,5 +274,5 @@ def _keep_freed_memory() -> None:
     import ctypes
 
     with suppress(AttributeError, OSError, TypeError):  # another C library
-        for parameter, size in _KEPT:
-            ctypes.CDLL(None).mallopt(parameter, size)
+        for parameter, value in _MALLOC:
+            ctypes.CDLL(None).mallopt(parameter, value)
