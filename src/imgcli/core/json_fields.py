@@ -186,9 +186,11 @@ def dollars(value: object) -> Decimal | None:
     """Return an amount of US dollars, from a number or text; None for anything else."""
     from decimal import Decimal  # here, so that help and completions do without it
 
-    with suppress(TypeError, ValueError, ArithmeticError):
-        amount = None if isinstance(value, bool) else Decimal(value)  # type: ignore[arg-type]  # raises TypeError
-        if amount is None or not amount.is_finite() or not 0 <= amount <= _MOST_DOLLARS:
-            return None
-        return amount if not amount or amount.adjusted() >= _FINEST else None
-    return None
+    if isinstance(value, bool):
+        return None
+    try:
+        amount = Decimal(value)  # type: ignore[arg-type]  # raises TypeError
+        is_amount = 0 <= amount <= _MOST_DOLLARS and (not amount or amount.adjusted() >= _FINEST)
+    except (TypeError, ValueError, ArithmeticError):  # also of NaN, which has no order
+        return None
+    return amount if is_amount else None
