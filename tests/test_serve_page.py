@@ -413,7 +413,7 @@ def test_what_goes_wrong(browser: Browser, server: Callable[..., ScriptedServer]
         assert 0 == browser.evaluate("document.querySelectorAll('[onerror]').length")
         site.stop(15)
         browser.press("Enter")
-        browser.wait_for(f"({IDLE}) && ({RESULT}).includes('broke off')")
+        browser.wait_for(f"({IDLE}) && ({RESULT}).includes('was lost')")
     assert (True, True) == (evil in before, "Nothing was charged." in before), before
     assert (True, True) == (evil in inside, "You may have been charged." in inside), inside
     assert ("--max-cost allows $0.20" in limited, "charged" in limited) == (True, False)  # nothing was sent
