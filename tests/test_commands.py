@@ -57,5 +57,8 @@ def test_an_image_is_shown_without_the_history(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    loaded, runs = set(done.stderr.split()), {"imgcli.core.history", "imgcli.core.pipeline", "sqlite3"}
+    loaded, runs = (
+        set(done.stderr.split()),
+        {"imgcli.core.history", "imgcli.core.pipeline", "imgcli.store.history.db"},
+    )
     assert {"PIL.PngImagePlugin"} == loaded & {*runs, "PIL.PngImagePlugin", "PIL.JpegImagePlugin"}

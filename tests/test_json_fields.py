@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -57,6 +58,7 @@ def test_a_number_that_is_none_costs_nothing_else(number: str) -> None:
             [None, 1, "noon", "1969-12-31", "9999-12-31", b"2026-11-29"],
         ),
         ("timestamp", "2026-11-29T13:00:00+01:00", NOON, []),
+        ("dollars", "0.05", Decimal("0.05"), [None, True, "much", "NaN", -1, "1e12", "1e-30", [1]]),
         ("json_object", b'{"a": 1}', {"a": 1}, [None, 1, b"\xff", b"[]", "{", {"a": 1}]),
         ("json_object", '{"a": 1}', {"a": 1}, []),
     ],

@@ -156,6 +156,8 @@ def test_an_output_name_takes_values_that_are_safe() -> None:
         "{x}", "out/{x}-{n}-{date}.png", [Variable("x", ("../../etc/passwd", "A cat"))], "0"
     )
     assert ["out/etc-passwd-{n}-{date}.png", "out/a-cat-{n}-{date}.png"] == [one.output for one in found]
+    (picked,) = expand_prompt("a cat", "out/{x|choice}.png", [Variable("x", ("../../etc",))], "0")
+    assert "out/etc.png" == picked.output
 
 
 def test_too_many_combinations() -> None:
