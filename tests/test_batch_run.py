@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import signal
 import threading
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from beside import running, wait_for
+from beside import PATIENCE, running, wait_for
 from conftest import CANARY_KEY
 from earlier import runs
 from streams import completed, created, image_item, item_done, partial, png, stream
@@ -393,3 +394,18 @@ def test_a_report_that_cannot_be_written(batch: Batch, wire: PromptServer, folde
     assert 0 == batch(THREE, "--report", "r.csv").exit_code
     assert {"r.csv", "r-2.csv"} == {path.name for path in folder.glob("r*.csv")}
     assert 3 == (folder / "r-2.csv").read_text("utf-8-sig").count(",saved,")
+
+
+def test_the_next_request_does_not_wait_for_the_disk(
+    wire: PromptServer, world: dict[str, str], folder: Path
+) -> None:
+    """While an image waits to be written, the next request goes out: a slow disk does not hold it up."""
+    os.mkfifo(folder / "pipe.png")
+    rows = [{"prompt": "a cat", "output": "pipe.png"}, {"prompt": "a dog"}]
+    (folder / "p.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    args = ("--concurrency", "1")
+    with running(wire, world, folder, *args, command=("batch", "p.jsonl")) as process:
+        wait_for((folder / "a-dog.png").exists)
+        image = (folder / "pipe.png").read_bytes()
+        assert 0 == process.wait(PATIENCE)
+    assert image.startswith(b"\x89PNG")

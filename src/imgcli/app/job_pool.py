@@ -63,8 +63,6 @@ class _AnswerEnd:
     job: str
 
 
-_MOST_WORKERS = 4
-"""Threads that publish images: more would only wait for the same processors and disk."""
 _TURN = 0.0005
 """Seconds after which a thread that computes lets one go on that reads an answer; a tenth of Python's own."""
 _MALLOC = ((-3, 32 << 20), (-1, 16 << 20), (-8, 2))
@@ -105,6 +103,7 @@ class JobPool:
 
     A job whose answer was read whole leaves its place to the next while its image is saved; there are at most
     as many of those.
+
     A signal ends the jobs as it ends a single one: what has come is kept, and each says what that cost.
     """
 
@@ -126,7 +125,8 @@ class JobPool:
         self._threads = 0
         self._running: dict[str, Task] = {}
         self._asking: set[str] = set()
-        self._workers = ThreadPoolExecutor(min(limit, _MOST_WORKERS), "publisher")
+        # As many as jobs run, so that an image never waits for a pipe that nobody reads.
+        self._workers = ThreadPoolExecutor(2 * limit, "publisher")
         self._deferred: list[str] = []
         self._noticed: set[str] = set()
 
