@@ -164,6 +164,9 @@ def test_a_last_line_without_its_line_break_counts(path: Path) -> None:
     assert {"f", "new"} <= read_state(path, NAME).outcomes.keys()
 
 
+HELD = b'{"task": "a", "status": "held", "job": "j"}'
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -181,6 +184,8 @@ def test_a_last_line_without_its_line_break_counts(path: Path) -> None:
         b'{"task": "a", "status": ["sent"], "job": "j", "bound_usd": null}',
         b'{"imgcli_batch": 1, "input": "prompts.txt"}',
         b"[" * 100_000,
+        HELD + b", " + HELD,
+        HELD[:-1] + b', "x": [{}\n{}]}\n' + HELD + b", " + HELD,
     ],
     ids=lambda line: repr(line[:40]),
 )

@@ -14,6 +14,7 @@ import traceback
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -22,6 +23,7 @@ import pytest
 import streams
 from beside import PATIENCE
 from faults.faultserver import nobody_listens
+from imgcli.api import transport
 from imgcli.api.auth import Credentials, credentials
 from imgcli.api.client import Answer, Clock, send
 from imgcli.api.errors import connection as connection_
@@ -790,3 +792,63 @@ def test_several_requests_at_once_do_not_mix() -> None:
     with serving(RUN) as server:
         run_in_threads(4, work)
     assert [streams.whole_run()] * 4 == bodies
+
+
+def read_with(reading: threading.Lock, server: ScriptedServer) -> Answer:
+    """Send, and return the answer, which is read in turn with others that have the lock."""
+    clock = replace(FakeTime().clock(), reading=reading)
+    sending = send(REQUEST, JOB, credentials({}, server.base_url), Timeouts(5), clock)
+    with pytest.raises(StopIteration) as end:
+        next(sending)
+    answer: Answer = end.value.value
+    return answer
+
+
+def test_an_answer_is_read_although_another_one_never_ends_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that stands still does not hold up the others."""
+    monkeypatch.setattr(transport, "_LONGEST_WAIT", 0.01)
+    reading = threading.Lock()
+    with serving(RUN) as server, reading, closing(read_with(reading, server)) as answer:
+        assert streams.whole_run() == b"".join(answer.chunks)
+
+
+@each("end", (End.WELL, End.RST, End.STALL))
+def test_an_answer_that_ends_somehow_ends_its_turn(end: End) -> None:
+    """The next answer is read at once, whether this one ended well, broke, or was given up half-way."""
+    reading = threading.Lock()
+    with serving(replace(RUN, end=end)) as server:
+        answer = read_with(reading, server)
+        with suppress(ImgcliError), closing(answer):
+            for _ in islice(answer.chunks, 1 if end is End.STALL else None):
+                pass
+        assert reading.acquire(blocking=False)
+
+
+def test_an_answer_in_which_the_server_pauses_lets_others_be_read() -> None:
+    """While the server works on the next image, the answers of other requests are read."""
+    reading, came = threading.Lock(), threading.Event()
+
+    def work() -> None:
+        with closing(read_with(reading, server)) as answer:
+            for _ in answer.chunks:
+                came.set()
+
+    with serving(replace(RUN, holds=(len(RUN.body) // 2,))) as server:
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert came.wait(PATIENCE)
+        assert reading.acquire(timeout=PATIENCE)
+        reading.release()
+        server.go_on()
+        thread.join()
+
+
+def test_what_came_before_a_connection_broke_is_kept() -> None:
+    """The beginning of an image in several pieces is passed on, though no whole record of it came."""
+    body = streams.whole_run()
+    cut = len(body) // 2
+    with serving(Reply(body[:cut], chunk=100, end=End.RST)) as server:
+        got: list[bytes] = []
+        with closing(read_with(threading.Lock(), server)) as answer, suppress(ImgcliError):
+            got += answer.chunks
+    assert body[:cut] == b"".join(got)

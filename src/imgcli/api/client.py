@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +24,7 @@ from imgcli.api.errors.server import is_about_background, quoted
 from imgcli.api.errors.table import KEY, NO_ENDPOINT, WRONG_ADDRESS, WRONG_PATH
 from imgcli.api.retry import Failure, plan_wait, rate_limits
 from imgcli.api.sdk import import_client
-from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
+from imgcli.api.transport import RefusedError, Timeouts, TurnReader, Watchdog, http_client_for
 from imgcli.api.upload import ignore, request_body
 from imgcli.api.wires import WIRES
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
@@ -35,7 +36,7 @@ from imgcli.core.secrets import is_gateway, redact_problem
 from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     import httpx2
     from openai import APIResponse, OpenAI
@@ -54,7 +55,7 @@ STREAM_LIMIT = 512_000_000
 
 @dataclass(frozen=True)
 class Clock:
-    """Time and chance, as parameters."""
+    """Time, chance and turns, as parameters."""
 
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
@@ -62,6 +63,8 @@ class Clock:
     on_stop: Callable[[Callable[[], None]], AbstractContextManager[object]] = nullcontext
     """Registers what is to be called when another thread wants the request to end."""
     chance: Callable[[], float] = random.random
+    reading: threading.Lock = field(default_factory=threading.Lock)
+    """Held while an answer is read, so that several are read one after the other."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +188,10 @@ class _Exchange:
                 raise
             return self._after_break(failure)
         stack.callback(response.close)
+        reader = TurnReader(response.http_response, self.clock.reading)
+        stack.callback(reader.leave)
         return Answer(
-            self._chunks(response),
+            self._chunks(reader.read(response.iter_bytes())),
             response.headers.get("content-type", ""),
             stack.pop_all().close,
             self.watchdog.note,
@@ -217,11 +222,11 @@ class _Exchange:
         broke = problem is not None or failure.is_broken
         return Failure(unfinished(told.problem)) if broke and is_incomplete else told
 
-    def _chunks(self, response: APIResponse[Any]) -> Iterator[bytes]:
+    def _chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Return the body as it comes; whatever breaks now leaves the outcome unknown."""
         size, problem, limit = 0, None, self.call.limit or STREAM_LIMIT
         try:
-            for chunk in response.iter_bytes():
+            for chunk in chunks:
                 size += len(chunk)
                 self.watchdog.feed(len(chunk))
                 if size > limit:

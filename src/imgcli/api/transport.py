@@ -15,7 +15,7 @@ from imgcli.core.option import option
 from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     import httpx2
 
@@ -104,6 +104,58 @@ def _beginning(response: httpx2.Response) -> bytes:
             if len(body) >= _LONGEST_REFUSAL:
                 break
     return bytes(body)
+
+
+_LONGEST_WAIT = 1.0  # seconds
+_FEW_BYTES = 262_144
+
+
+class TurnReader:
+    """Reads an answer while others wait, for a moment, as long as more of it is there.
+
+    Of several answers that come together the first is then whole early. Threads that read them side by side
+    would make each as late as the last (`bench/batch.py`).
+    """
+
+    def __init__(self, response: httpx2.Response, reading: threading.Lock) -> None:
+        self._connection = response.extensions["network_stream"]
+        self._reading = reading
+        self._has_turn = False
+
+    def read(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass chunks on, joined where more of an image is there at once.
+
+        What may end a record is not held: whatever is whole is in the run log before the next wait.
+        """
+        held, size = [], 0
+        try:
+            for chunk in chunks:
+                self._has_turn = self._has_turn or self._reading.acquire(timeout=_LONGEST_WAIT)
+                held.append(chunk)
+                size += len(chunk)
+                may_end = b"\n" in chunk or chunk.endswith(b"}") or size >= _FEW_BYTES
+                if may_end or not self._has_more():
+                    yield b"".join(held)
+                    held, size = [], 0
+                    if not self._has_more():
+                        self.leave()
+        except Exception:
+            if held:
+                yield b"".join(held)
+            raise
+        finally:
+            self.leave()
+        if held:
+            yield b"".join(held)
+
+    def leave(self) -> None:
+        """Let others read; may be called again, and from another thread."""
+        if self._has_turn:
+            self._has_turn = False
+            self._reading.release()
+
+    def _has_more(self) -> bool:
+        return bool(self._connection.get_extra_info("is_readable"))
 
 
 Address: TypeAlias = tuple[str, int]

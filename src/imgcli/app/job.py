@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import field, replace
 from functools import partial
@@ -60,12 +61,14 @@ class JobHooks:
     `sending` is called before the last piece of the request goes out, and raises `ImgcliError` where it must
     not; `answered` gets what the server said about further requests; `over` is called when the end of the
     answer was read, maybe more than once. A busy server may be asked again for `busy_budget` seconds.
+    Jobs with the same `reading` read their answers one after the other.
     """
 
     sending: Callable[[], None] = _ignore
     answered: Callable[[RateLimits | None], None] = _ignore
     busy_budget: float = 60.0
     over: Callable[[], None] = _ignore
+    reading: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass
@@ -167,7 +170,12 @@ def stream(job: Job) -> Iterator[Event]:
     from imgcli.api.wires import maskable
     from imgcli.core.secrets import redact_events
 
-    clock = Clock(monotonic=job.context.monotonic, sleep=job.context.sleep, on_stop=job.stop.calling)
+    clock = Clock(
+        monotonic=job.context.monotonic,
+        sleep=job.context.sleep,
+        on_stop=job.stop.calling,
+        reading=job.hooks.reading,
+    )
     timeouts = replace(Timeouts.scaled(server.timeout), budget=job.hooks.busy_budget)
 
     def sending() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from functools import partial
@@ -65,6 +64,8 @@ class _AnswerEnd:
 
 _TURN = 0.0005
 """Seconds after which a thread that computes lets one go on that reads an answer; a tenth of Python's own."""
+_START = 0.2
+"""Seconds in which the first requests go out, before what an image needs is imported."""
 _MALLOC = ((-3, 32 << 20), (-1, 16 << 20), (-8, 2))
 """M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h, with bytes; and M_ARENA_MAX: with an arena for
 each thread, each would keep images of its own."""
@@ -114,6 +115,8 @@ class JobPool:
         stop: Stop,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # here: a batch that is done needs none
+
         self.outcome = Outcome()
         """What all jobs together have come to, with the sinks that broke."""
         self._working = list(sinks)
@@ -127,15 +130,21 @@ class JobPool:
         self._asking: set[str] = set()
         # As many as jobs run, so that an image never waits for a pipe that nobody reads.
         self._workers = ThreadPoolExecutor(2 * limit, "publisher")
+        self._reading = threading.Lock()
         self._deferred: list[str] = []
         self._noticed: set[str] = set()
 
     def run(self, source: Source, note: Callable[[JobResult], None]) -> None:
         """Run what `source` has, and pass each result to `note`. Raises `Interrupted`, and what crashed."""
         crashes: list[Exception] = []
+        from imgcli.store.verify import import_decoder
+
         _import_client()
         _keep_freed_memory()
         sys.setswitchinterval(_TURN)
+        imports = threading.Timer(_START, import_decoder)
+        imports.daemon = True
+        imports.start()
         try:
             while True:
                 pause = None if crashes else self._start(source)
@@ -156,6 +165,7 @@ class JobPool:
             self._stop.set(interrupted.signum)
             self._drain(note)
             raise
+        imports.cancel()
         for _ in range(self._threads):
             self._tasks.put(None)
         self._workers.shutdown()
@@ -256,7 +266,8 @@ class JobPool:
 
     def _attached(self, job: Job, sink: Sink | None) -> Job:
         context = replace(job.context, defer=self._deferred.extend, sleep=self._sleep)
-        hooks = replace(job.hooks, over=partial(self._inbox.put, _AnswerEnd(job.id)))
+        over = partial(self._inbox.put, _AnswerEnd(job.id))
+        hooks = replace(job.hooks, over=over, reading=self._reading)
         job.artifacts.workers = self._workers
         display = _SharedDisplay(job, self._forward, sink)
         return replace(job, context=context, display=display, stop=self._stop, hooks=hooks)

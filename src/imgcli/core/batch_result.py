@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.core.errors import Charged
 from imgcli.core.json_fields import choice, dollars, text
-from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,15 +92,15 @@ def state_line(fields: Mapping[str, Any]) -> StateLine | None:
 def _outcome(status: str | None, job: str, fields: Mapping[str, Any]) -> TaskOutcome | None:
     match status:
         case "sent":
-            return TaskOutcome(TaskStatus.UNKNOWN, job, bound=dollars(fields["bound_usd"]))
+            return TaskOutcome(TaskStatus.UNKNOWN, job, bound=_amount(fields["bound_usd"]))
         case "submitted":
-            bound = dollars(fields.get("bound_usd"))
+            bound = _amount(fields.get("bound_usd"))
             return TaskOutcome(TaskStatus.SUBMITTED, bound=bound, batch=job)
         case "saved":
             paths = _paths(fields["paths"])
             if paths is None:
                 return None
-            cost, seconds = dollars(fields.get("cost_usd")), _seconds(fields.get("seconds"))
+            cost, seconds = _amount(fields.get("cost_usd")), _seconds(fields.get("seconds"))
             return TaskOutcome(TaskStatus.SAVED, job, paths, cost, seconds)
         case _:
             return _failure(job, fields)
@@ -114,13 +114,22 @@ def _failure(job: str, fields: Mapping[str, Any]) -> TaskOutcome | None:
         TaskStatus.FAILED_FREE if charged is Charged.NO else TaskStatus.FAILED_CHARGED,
         job,
         _paths(fields.get("paths")) or (),
-        cost=dollars(fields.get("cost_usd")),
+        cost=_amount(fields.get("cost_usd")),
         seconds=_seconds(fields.get("seconds")),
         kind=text(fields.get("kind")),
         exit_code=code if type(code) is int else None,
         charged=charged,
         message=text(fields.get("message")),
     )
+
+
+def _amount(value: object) -> Decimal | None:
+    return _dollars(value) if type(value) in _HASHABLE else None
+
+
+_HASHABLE = {str, int, Decimal}
+_dollars = lru_cache(maxsize=1_000, typed=True)(dollars)
+"""The images of a batch cost much the same; without this, reading amounts is a tenth of reading the state."""
 
 
 def _paths(value: object) -> tuple[str, ...] | None:
@@ -150,8 +159,7 @@ _ROW_STATUS = {
 }
 
 
-@dataclass(frozen=True)
-class BatchRowResult:
+class BatchRowResult(NamedTuple):
     """What became of one task: a row of the report.
 
     `line` is the row's number in the input, from 1; tasks that variables make of one row share it. `outcome`

@@ -14,7 +14,7 @@ from imgcli.core.json_fields import count
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -31,7 +31,7 @@ _BEGIN_ANEW = (
     "Repair the line, or move the file elsewhere to start the batch from the beginning, which pays again for "
     "what is done."
 )
-_BLANKS = " \t\r\n"
+_BLOCK = 1_000  # lines
 _decoder = json.JSONDecoder(parse_float=Decimal)
 
 
@@ -133,8 +133,7 @@ def parse_state(path: Path, source: str, content: bytes) -> ParsedState:
         return ParsedState(records, len(content), is_ended=False)
     else:
         return ParsedState(records, 0)
-    for number, line in enumerate(lines[1:], 2):
-        known = read_line(line)
+    for number, (line, known) in enumerate(_read_lines(lines[1:]), 2):
         if known is None and not line.strip():
             continue
         if known is None:
@@ -191,8 +190,29 @@ def shown(path: Path | str) -> str:
 def read_line(line: bytes | str) -> StateLine | None:
     """Read a line of a state file; None for anything else."""
     try:
-        written = (line if isinstance(line, str) else line.decode()).strip(_BLANKS)
-        fields, end = _decoder.raw_decode(written)  # `decode` looks for blanks with two patterns
-        return state_line(fields) if isinstance(fields, dict) and end == len(written) else None
+        fields = _decoder.decode(line if isinstance(line, str) else line.decode())
+        return state_line(fields) if isinstance(fields, dict) else None
     except (ValueError, RecursionError):
         return None
+
+
+def _read_lines(lines: Sequence[bytes]) -> Iterator[tuple[bytes, StateLine | None]]:
+    """Read lines as `read_line` does, a block at a time: parsing each by itself takes half as long again."""
+    for start in range(0, len(lines), _BLOCK):
+        block = lines[start : start + _BLOCK]
+        yield from zip(block, _read_block(block) or map(read_line, block), strict=True)
+
+
+def _read_block(lines: Sequence[bytes]) -> list[StateLine | None] | None:
+    """Read lines of which each is a flat object; None where one may be something else.
+
+    No line can be a part of the one before: with one closing brace in each, none can close two objects.
+    """
+    if not all(line.startswith(b"{") and line.find(b"}") == len(line) - 1 for line in lines):
+        return None
+    try:
+        values = _decoder.decode((b"[%b]" % b",\n".join(lines)).decode())
+    except (ValueError, RecursionError):
+        return None
+    is_one_each = len(values) == len(lines) and {*map(type, values)} <= {dict}
+    return list(map(state_line, values)) if is_one_each else None

@@ -62,6 +62,11 @@ def examine(image: EncodedImage, limit: int = DECODE_LIMIT) -> Finding:
             return Finding(f"{type(error).__name__}: {error}")
 
 
+def import_decoder() -> None:
+    """Import what decodes most images, so that the first of them need not wait for that."""
+    import PIL.PngImagePlugin  # noqa: F401
+
+
 def _checked(image: EncodedImage, size: tuple[int, int] | None, limit: int) -> Finding:
     """Return what was checked; raises for any damage, but not for what fails for want of this machine."""
     try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,8 +25,7 @@ _MANY_PIECES = 65_536
 _LARGE = 1_000_000  # bytes of a line from which copying it once more matters
 
 
-@dataclass(frozen=True, slots=True)
-class SseRecord:
+class SseRecord(NamedTuple):
     """One event as it was framed: its name, "" for none, and its data with bad UTF-8 replaced.
 
     `whole` is False for a last record whose blank line never came: it may be cut. `is_resumption` marks

@@ -213,7 +213,7 @@ class _Planner:
         cells = {name: values[column] for name, column in layout.options} if layout.options else _NO_CELLS
         if prompt is None:
             raise _no_prompt(row)
-        if not isinstance(prompt, str) or not isinstance(output, str | None):
+        if not isinstance(prompt, str) or not (output is None or isinstance(output, str)):
             name, value = (_OUTPUT, output) if isinstance(prompt, str) else (PROMPT, prompt)
             raise usage_error(f"{name} must be text, not {_shown(value)}.")
         if "{" in prompt:
