@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from imgcli.app import process
 from imgcli.app.money import budget
 from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import Reporter, exit_status
@@ -47,7 +48,7 @@ def generate(context: Context, options: Sequence[GenerateOptions], limit: int = 
         from imgcli.app.job_group import run_group
 
         return run_group(context, jobs, limit)
-    from imgcli.app.job import execute
+    from imgcli.app.job import JobHooks, execute
 
     job, noted = jobs[0], list[str]()
 
@@ -56,6 +57,7 @@ def generate(context: Context, options: Sequence[GenerateOptions], limit: int = 
         context.write_lines(lines)
 
     job.context = replace(context, defer=note)
+    job.hooks = JobHooks(answered=lambda _: process.tune_memory(is_reused=False))
     outcome = execute(job)
     code = exit_status(context, outcome, job.id, is_free=job.artifacts.is_free)
     if job.options.display.notifies or job.options.output.desktop:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import field, replace
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.app.context import within
 from imgcli.app.job import Job, execute
-from imgcli.app.process import Interrupted, Stop
+from imgcli.app.process import Interrupted, Stop, tune_memory
 from imgcli.core.errors import AFTER_SENDING, ImgcliError
 from imgcli.core.events import Event, Failed, Notice, PartialImage
 from imgcli.core.pipeline import Outcome, deliver
@@ -66,10 +66,6 @@ _TURN = 0.0005
 """Seconds after which a thread that computes lets one go on that reads an answer; a tenth of Python's own."""
 _START = 0.2
 """Seconds in which the first requests go out, before what an image needs is imported."""
-_MALLOC = ((-3, 32 << 20), (-1, 16 << 20), (-8, 2))
-"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h, with bytes; and M_ARENA_MAX: with an arena for
-each thread, each would keep images of its own."""
-
 Source: TypeAlias = "Callable[[], Task | float | None]"
 """Returns the next task, or the seconds after which to ask again, or None for when a job has ended."""
 
@@ -140,7 +136,7 @@ class JobPool:
         from imgcli.store.verify import import_decoder
 
         _import_client()
-        _keep_freed_memory()
+        tune_memory(is_reused=True)
         sys.setswitchinterval(_TURN)
         imports = threading.Timer(_START, import_decoder)
         imports.daemon = True
@@ -278,12 +274,3 @@ def _import_client() -> None:
     from imgcli.api.sdk import import_client
 
     import_client()
-
-
-def _keep_freed_memory() -> None:
-    """Reuse the memory of one image for the next: glibc would return it, and the kernel clear it anew."""
-    import ctypes
-
-    with suppress(AttributeError, OSError, TypeError):  # another C library
-        for parameter, value in _MALLOC:
-            ctypes.CDLL(None).mallopt(parameter, value)

@@ -33,6 +33,10 @@ _MOMENT = 0.01  # seconds, until what drops exceptions is over
 _SAME = 0.2  # seconds, in which a second Ctrl-C is the first one, sent again
 
 
+_KEEPING, _RETURNING = ((-3, 32 << 20), (-1, 16 << 20), (-8, 2)), ((-3, 128 << 10),)
+"""For mallopt: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h, with bytes; and M_ARENA_MAX."""
+
+
 @runtime_checkable
 class Pausable(Protocol):
     """What has to leave the terminal before this process stops."""
@@ -361,3 +365,16 @@ def _rebuilt(text: io.TextIOWrapper, buffer: type[io.BufferedWriter]) -> io.Text
     below = text.detach()
     raw: Any = below.detach() if isinstance(below, io.BufferedWriter) else below  # PYTHONUNBUFFERED
     return io.TextIOWrapper(buffer((raw.isatty() and TerminalWriter.over(raw.fileno())) or raw), *settings)
+
+
+def tune_memory(*, is_reused: bool) -> None:
+    """Have glibc keep the memory of an image for the next one, or return it at once.
+
+    By default it keeps some of it. Returned memory is cleared by the kernel before it is used anew, which
+    takes time; and with an arena for each thread, each thread would keep images of its own.
+    """
+    import ctypes
+
+    with suppress(AttributeError, OSError, TypeError):  # another C library
+        for parameter, value in _KEEPING if is_reused else _RETURNING:
+            ctypes.CDLL(None).mallopt(parameter, value)
