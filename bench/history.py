@@ -92,6 +92,7 @@ def fill(folder: Path, runs: int) -> None:
         told = {
             "job": "'job-' || i",
             "prompt": "prompt || i",
+            "cost": "'0.0' || (6220535 + 7 * i)",
             "started": "strftime('%Y-%m-%dT%H:%M:%S.000+00:00', '2026-01-01', i || ' minutes')",
         }
         values = [told.get(name, name) for name in columns]
@@ -176,7 +177,7 @@ TARGETS = dict.fromkeys(
         "imgcli tree ID",
     ),
     2.0,
-)
+) | {"imgcli cost": 3.0}
 MOST_MS = 20.0
 
 

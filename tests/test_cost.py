@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -254,6 +256,22 @@ def test_through_the_front_door(server: Server, gen: Gen, imgcli: Cli, world: di
         for words in ("at least", "the cost of 1 run is unknown", "1 free run, not charged")
         if words in shown
     ]
+
+
+def test_a_sum_is_that_of_its_runs(tmp_path: Path) -> None:
+    """The total does not depend on how it is read, whatever somebody wrote into the history."""
+    for number in range(4):
+        remember(tmp_path, number, *responses(), endpoint=DEMO if number == 3 else "host")
+    with closing(sqlite3.connect(tmp_path / "history.sqlite3")) as raw:
+        raw.execute("UPDATE runs SET prices_date = '2026-01-02', billed = 0 WHERE id = 3")
+        for cost in ("0.25", "NaN", "-1", "1e5", "1.2.3", "", "0.5 0.5", "9" * 12, b"\xff", 7, None):
+            raw.execute("UPDATE runs SET cost = ? WHERE id = 2", [cost])
+            raw.commit()
+            with History(tmp_path) as history:
+                one_by_one, together = (
+                    spending(history.charges(each=is_each), None, datetime.date) for is_each in (True, False)
+                )
+            assert one_by_one == together, cost
 
 
 def test_wrong_options(imgcli: Cli) -> None:

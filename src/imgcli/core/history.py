@@ -167,7 +167,10 @@ class ModelCost:
 
 @dataclass(frozen=True)
 class RunCost:
-    """The cost of a run, fields as in `HistoryEntry`. A failed run may have no `shares`."""
+    """The cost of a run, fields as in `HistoryEntry`, or the sum of several, the first of which started then.
+
+    A failed run may have no `shares`, and a sum has none.
+    """
 
     number: int
     started: datetime
@@ -176,6 +179,7 @@ class RunCost:
     shares: tuple[ModelCost, ...] = ()
     prices_date: date | None = None
     endpoint: str | None = None
+    runs: int = 1
 
     @property
     def known(self) -> Decimal:

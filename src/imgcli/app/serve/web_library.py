@@ -97,7 +97,8 @@ class WebLibrary:
         since = _choice(Period, "period", period or Period.ALL).begin(self._context.now().date())
         midnight = datetime.combine(since, time.min).astimezone() if since else None
         with open_history(self._context) as history:
-            spent = spending(history.charges(midnight), grouped, lambda moment: moment.astimezone().date())
+            costs = history.charges(midnight, each=grouped is not None)
+            spent = spending(costs, grouped, lambda moment: moment.astimezone().date())
         return to_json(cost_json(spent, since))
 
     def estimate(self, request: ImageRequest, server: ServerOptions) -> str:

@@ -60,7 +60,8 @@ def cost(
     # The moment at which that day began here: clocks may have been put forward or back since.
     midnight = datetime.combine(since, time.min).astimezone() if since else None
     with open_history(context) as history:
-        spent = spending(history.charges(midnight), by, lambda moment: moment.astimezone().date())
+        costs = history.charges(midnight, each=by is not None)
+        spent = spending(costs, by, lambda moment: moment.astimezone().date())
     if as_json:
         from imgcli.output.json import to_json
 

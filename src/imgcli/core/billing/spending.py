@@ -58,10 +58,10 @@ class Sum:
     unknown: int = 0
     known: Decimal = _ZERO
 
-    def add(self, cost: Decimal | None, known: Decimal) -> None:
-        """Add a run."""
-        self.runs += 1
-        self.unknown += cost is None
+    def add(self, cost: Decimal | None, known: Decimal, runs: int = 1) -> None:
+        """Add a run, or several."""
+        self.runs += runs
+        self.unknown += runs if cost is None else 0
         self.known += known
 
     @property
@@ -84,7 +84,7 @@ class Spending:
 
 
 def spending(expenses: Iterable[RunCost], by: GroupBy | None, day_of: Callable[[datetime], date]) -> Spending:
-    """Sum up. `day_of` converts a time to a day in the user's time zone.
+    """Sum up runs, or without groups sums of them. `day_of` converts a time to a day in the user's time zone.
 
     Days are sorted by date, models by cost, the most expensive first.
     """
@@ -92,9 +92,9 @@ def spending(expenses: Iterable[RunCost], by: GroupBy | None, day_of: Callable[[
     groups: dict[str, Sum] = {}
     for expense in expenses:
         if expense.is_free:
-            spent.demo.add(expense.cost, expense.known)
+            spent.demo.add(expense.cost, expense.known, expense.runs)
             continue
-        spent.total.add(expense.cost, expense.known)
+        spent.total.add(expense.cost, expense.known, expense.runs)
         spent.prices_date = min(filter(None, (spent.prices_date, expense.prices_date)), default=None)
         for name, cost, known in _shares(expense, by, day_of):
             groups.setdefault(name, Sum(name)).add(cost, known)

@@ -187,8 +187,13 @@ class History(Database):
 
         return self.read(lambda connection: family_of(_entry_finder(connection), origin))
 
-    def charges(self, since: datetime | None = None) -> Iterator[RunCost]:
-        """Yield what every run since a moment cost, oldest first; free runs are among them."""
+    def charges(self, since: datetime | None = None, *, each: bool = True) -> Iterable[RunCost]:
+        """Return what every run since a moment cost, oldest first; free runs are among them.
+
+        Not `each`: those of known cost are summed up, which is ten times as fast.
+        """
+        if not each:
+            return self.read(lambda connection: costs.read_sums(connection, since))
         return costs.run_costs(self.read(lambda connection: costs.read_cost_rows(connection, since)))
 
     def day(self, since: datetime, decide: Callable[[DayCosts, FindAnswer], T]) -> T:
